@@ -12,6 +12,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import time
 from collections import deque
@@ -27,7 +28,7 @@ from rich.markup import escape
 from siliquant.commandline import working
 from siliquant.files import write_atomically
 from siliquant.inputs import InputError, ToolError
-from siliquant.processes import kill_program, module_command, start_program
+from siliquant.processes import EndedBySignalError, kill_program, module_command, start_program
 
 __all__ = ["Command", "Step", "StepError", "perform"]
 
@@ -90,8 +91,9 @@ class Step:
 def perform(step: Step, home: Path, console: Console, place: str) -> Command:
     """Runs the command of a step, or finds that it was run; its output goes to ``home``/logs. ``place`` is shown.
 
-    A child is killed when this process is. Raises StepError where the command fails, ValueError where the folder to
-    be filled holds something of another origin, OSError where nothing can be written.
+    A child is killed when this process is. Raises StepError where the command fails, EndedBySignalError where it is
+    killed, ValueError where the folder to be filled holds something of another origin, OSError where nothing can be
+    written.
     """
     note, wanted = home / "steps" / f"{step.name}.json", step.fingerprint()
     noted = _read(note)
@@ -139,8 +141,11 @@ def _run(step: Step, command: list[str], log: Path, console: Console) -> str:
             kill_program(process)
             raise
         code = process.wait()
+    if code < 0:
+        number = signal.Signals(-code)
+        raise EndedBySignalError(f"step {step.name} was ended by {number.name}, signal {number.value}; run it again")
     if code != 0:
-        raise StepError(step.name, code if code > 0 else 128 - code, "\n".join(tail))
+        raise StepError(step.name, code, "\n".join(tail))
     return tail[-1].strip() if tail else ""
 
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from reports import demo
 from reports.values.steps import Step, StepError, perform
 from siliquant.files.write import alone
+from siliquant.processes import EndedBySignalError
 
 QUIET = Console(file=StringIO())
 
@@ -92,6 +93,17 @@ def test_a_folder_of_other_origin_is_left_alone(step: Step) -> None:
         perform(step, Path("home"), QUIET, "1/1")
     assert Path("made/letters").exists()
     assert times() == []
+
+
+def test_a_step_that_is_killed_says_so_and_is_gone_on_with(step: Step) -> None:
+    job = Path("job.py").read_text()
+    Path("job.py").write_text(job.replace("sys.exit(", "import os; os.kill(os.getpid(), 9)  # ("))
+    Path("fail").touch()
+    said = "^step job was ended by SIGKILL, signal 9; run it again$"
+    with pytest.raises(EndedBySignalError, match=said):
+        perform(step, Path("home"), QUIET, "1/1")
+    Path("fail").unlink()
+    assert perform(step, Path("home"), QUIET, "1/1").answer == "all is well"
 
 
 def test_a_step_that_writes_nothing_fails(step: Step) -> None:
