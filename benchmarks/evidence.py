@@ -13,7 +13,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.experiments import finished, folders, run_all
-from benchmarks.findings import Evidence, document, figures
 from benchmarks.studies import evidence_experiments
 from siliquant.commandline import Parser, add_jobs, read_jobs, run
 from siliquant.files import write_atomically
@@ -32,6 +31,8 @@ def main() -> None:
     add_jobs(parser, 2)
     options = parser.parse_args()
     if options.write:
+        from benchmarks.findings import Evidence, document, figures
+
         evidence = Evidence.read()
         write_atomically(DOCS / "evidence.md", document(evidence))
         for place, data in figures(evidence).items():

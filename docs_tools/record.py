@@ -147,7 +147,7 @@ def _calibration_parts() -> Recorded:
 
 
 def _pair_widths() -> Recorded:
-    script = "benchmarks/pair_widths.py"
+    script = "benchmarks/synthesis/pair_widths.py"
     return _written(script), f"python {script}", FLOW
 
 

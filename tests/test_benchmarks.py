@@ -43,7 +43,7 @@ def test_power_at_different_widths(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What was measured, beside what the model says today, is what is recorded."""
-    pairs, record = script("benchmarks/pair_widths.py"), read_result("pair-widths")["rows"]
+    pairs, record = script("benchmarks/synthesis/pair_widths.py"), read_result("pair-widths")["rows"]
     powers = {(row["design"], row["widths"]): row["power_uw"] for row in record}
     assert len(powers) == len(pairs.DESIGNS) * len(pairs.WIDTHS)
     areas = {row["design"]: row["area_um2"] for row in record}

@@ -1,6 +1,6 @@
 """What names in the Verilog change in its netlist: areas of the text that people read and of the one that rows are of.
 
-    python benchmarks/texts.py [--library NAME | --liberty FILE] [--clock-mhz F] [--out FILE]
+    python benchmarks/synthesis/texts.py [--library NAME | --liberty FILE] [--clock-mhz F] [--out FILE]
 
 Both are written from one component (tests/rtl/verilog/test_writing.py has Yosys prove small ones equal); a synthesis
 tool meets their nets in another order.
@@ -33,7 +33,7 @@ DESIGNS = (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = Parser(prog="benchmarks/texts.py", description=__doc__)
+    parser = Parser(prog="benchmarks/synthesis/texts.py", description=__doc__)
     add_library_file(parser)
     add_clock(parser)
     add_out_file(parser, "the areas, JSON (default: none)")
@@ -57,4 +57,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run("benchmarks/texts.py", main)
+    run("benchmarks/synthesis/texts.py", main)

@@ -1,6 +1,6 @@
 """Estimated against measured power where weights and activations have different widths: run
 
-    python benchmarks/pair_widths.py [--clock-mhz F] [--out FILE]
+    python benchmarks/synthesis/pair_widths.py [--clock-mhz F] [--out FILE]
 
 Synthesises one MAC of each kind that multiplies different widths natively, without pipeline stages, in freepdk45, and
 measures its power at equal and at different widths. So one netlist tells widths from other causes of an error. What was
@@ -60,7 +60,7 @@ def rows_of(clock_mhz: float, designs: Sequence[MacSpec] = DESIGNS) -> list[dict
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = Parser(prog="benchmarks/pair_widths.py", description=__doc__)
+    parser = Parser(prog="benchmarks/synthesis/pair_widths.py", description=__doc__)
     add_clock(parser)
     parser.add_argument("--out", metavar="FILE", help="write the table as JSON")
     options = parser.parse_args(arguments)
@@ -72,4 +72,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run("benchmarks/pair_widths.py", main)
+    run("benchmarks/synthesis/pair_widths.py", main)
