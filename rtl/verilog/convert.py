@@ -201,9 +201,10 @@ def generate(specs: Sequence[Generated], prefix: str = HELPER_PREFIX, reset: Res
     modules |= {name: leaf for name, leaf in _LEAVES.items() if f" {name} " in text}
     asked = list(dict.fromkeys(spec.name for spec in specs))
     helpers = {name for name in modules if name.startswith(HELPER_PREFIX) and name not in asked}
-    names = {name: styled(name, reset.tag) for name in helpers}
-    modules = {names.get(name, name): _renamed(text, names) for name, text in modules.items()}
-    helpers = set(names.values())
+    if reset.tag:
+        names = {name: styled(name, reset.tag) for name in helpers}
+        modules = {names.get(name, name): _renamed(text, names) for name, text in modules.items()}
+        helpers = set(names.values())
     shared = {with_prefix(name, prefix): with_prefix(modules[name], prefix) for name in modules if name in helpers}
     if both := sorted(shared.keys() & (modules.keys() - helpers)):
         raise InputError(f"prefix must not give a shared module the name of a design, as {prefix!r} does: {both[0]}")
