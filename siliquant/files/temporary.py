@@ -20,7 +20,7 @@ from pathlib import Path
 from siliquant.inputs import FileError, ToolError
 from siliquant.processes import OWNER, is_gone, mark, owner
 
-__all__ = ["FULL", "full", "lasting", "scratch", "sweep", "sweep_beside", "sweep_built", "torch_folder"]
+__all__ = ["FULL", "full", "is_full", "lasting", "scratch", "sweep", "sweep_beside", "sweep_built", "torch_folder"]
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """The numbers of errors that say that no more can be written."""
@@ -101,6 +101,15 @@ def full(folder: Path) -> OSError | None:
     except OSError as error:
         return OSError(error.errno, error.strerror) if error.errno in FULL else None
     return None
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether an error, or what it came from, is that a disk takes no more: whatever ran then is not at fault."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in FULL:
+            return True
+        error = error.__cause__
+    return False
 
 
 def _full(folder: Path, error: OSError) -> FileError:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rtl.verilog import Reset
-from siliquant.files import scratch
+from siliquant.files import is_full, scratch
 from siliquant.inputs import InputError, counted
 
 from .benches import verilog_of
@@ -38,7 +38,7 @@ def run_network(spec: NetworkSpec, engine: str, compared: Counter[str] | None = 
     code and logit is that of the quantised network; "harness", on one of these inputs every accumulator, requantised
     code and logit of the simulated array is PyTorch's, in the cycles that are predicted.
 
-    Raises InputError for a network or scheme that there is not.
+    Raises InputError for a network or scheme that there is not; FileError where the disk is full.
     """
     import torch
 
@@ -56,6 +56,8 @@ def run_network(spec: NetworkSpec, engine: str, compared: Counter[str] | None = 
             else:
                 sentence = _simulated(found, batches[:1], spec, counts)
         except Exception as error:  # whatever it is, no case may end with it
+            if is_full(error):
+                raise
             return Fault.of(engine, error)
     return None if sentence is None else Fault(engine, sentence)
 

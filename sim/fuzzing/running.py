@@ -13,6 +13,7 @@ from rtl.array import ArraySpec
 from rtl.logic import emulate
 from rtl.requant import LoadableSpec, PartialSumSpec, RequantSpec
 from rtl.spec import MacSpec, Precision
+from siliquant.files import is_full
 from siliquant.inputs import InputError, at
 
 from .array_plan import ArrayPlan, array_plan
@@ -79,7 +80,7 @@ def run_case(case: Case, engine: str, compared: Counter[str] | None = None) -> F
     simulated cycles and of results in them, to which those of this case are added.
 
     Raises InputError and InputTypeError for a case that is none: a design or actions that do not go together, or an
-    engine of another kind.
+    engine of another kind; FileError where the disk is full, which is no fault of the case.
     """
     spec = case.spec
     if engine not in ENGINES[case.kind]:
@@ -98,6 +99,8 @@ def run_case(case: Case, engine: str, compared: Counter[str] | None = None) -> F
             compared["cycles"] += len(wanted)
             compared["results"] += sum(want.port not in _CONTROL for wants in wanted for want in wants)
     except Exception as error:  # whatever it is, no case may end with it
+        if is_full(error):
+            raise
         return Fault.of(engine, error)
     return None if found is None else Fault(engine, found)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -15,14 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from docs_tools.results import read_result
-from siliquant.inputs import InputError
+from siliquant.inputs import FileError, InputError
 from sim import fuzz
 from sim.campaigns import STATE, Campaign, Tally, draw_case
 from sim.campaigns import campaign as module
 from sim.campaigns.campaign import _written, engines_of
 from sim.campaigns.state import Piece
 from sim.campaigns.values import values_of
-from sim.fuzzing import ARRAY, KINDS, Action, Case, Fault, array_plan, case_from_text, cases, plan_of
+from sim.fuzzing import ARRAY, KINDS, Action, Case, Fault, array_plan, case_from_text, cases, plan_of, running
 
 CODE = "0123456789abcdef" * 4
 FILE = "uniform-89abcdef.json"
@@ -67,6 +68,24 @@ def test_a_case_that_fails_no_more_is_mended(tmp_path: Path) -> None:
     (tmp_path / FILE).unlink()
     with pytest.raises(InputError, match=r"mended\[0\]: must be the name of a case that fails and lies beside"):
         Campaign.load(tmp_path)
+
+
+def test_a_full_disk_is_no_fault_of_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends the run, instead of counting each case from then on as one that fails."""
+
+    def on(error: Exception) -> Fault | None:
+        def bench(*given: Any, **more: Any) -> None:
+            raise error
+
+        monkeypatch.setattr(running, "run_bench", bench)
+        return running.run_case(MAC, "icarus")
+
+    full = FileError("No space left on device for a temporary file", file=Path("tmp"))
+    full.__cause__ = OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(FileError, match="No space left on device"):
+        on(full)
+    assert on(FileError("cannot be read", file=Path("x"))) is not None
+    assert on(OSError(errno.EIO, "Input/output error")) is not None
 
 
 def never(folder: Path, name: str) -> bool:
