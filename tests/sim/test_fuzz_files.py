@@ -84,6 +84,8 @@ def test_a_full_disk_is_no_fault_of_a_case(monkeypatch: pytest.MonkeyPatch) -> N
     full.__cause__ = OSError(errno.ENOSPC, "No space left on device")
     with pytest.raises(FileError, match="No space left on device"):
         on(full)
+    with pytest.raises(FileError, match="No space left on device"):
+        module._one(3, ("mac",), 0)  # the whole way: not a case that is refused, either
     assert on(FileError("cannot be read", file=Path("x"))) is not None
     assert on(OSError(errno.EIO, "Input/output error")) is not None
 
