@@ -12,7 +12,7 @@ from .cache import NotTrusted
 from .shelf import Shelf
 from .source import code_sha256, own_sources, package_version
 from .svg import with_own_ids
-from .temporary import FULL, is_full, lasting, scratch, sweep, torch_folder
+from .temporary import FULL, lasting, raise_if_full, scratch, sweep, torch_folder
 from .write import alone, cache_dir, check_place, filled, save_atomically, write_atomically
 
 __all__ = [
@@ -27,12 +27,12 @@ __all__ = [
     "code_sha256",
     "digest_of",
     "filled",
-    "is_full",
     "lasting",
     "load",
     "own_sources",
     "package_version",
     "private_copy",
+    "raise_if_full",
     "save_atomically",
     "scratch",
     "sweep",

@@ -20,7 +20,17 @@ from pathlib import Path
 from siliquant.inputs import FileError, ToolError
 from siliquant.processes import OWNER, is_gone, mark, owner
 
-__all__ = ["FULL", "full", "is_full", "lasting", "scratch", "sweep", "sweep_beside", "sweep_built", "torch_folder"]
+__all__ = [
+    "FULL",
+    "full",
+    "lasting",
+    "raise_if_full",
+    "scratch",
+    "sweep",
+    "sweep_beside",
+    "sweep_built",
+    "torch_folder",
+]
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """The numbers of errors that say that no more can be written."""
@@ -103,13 +113,20 @@ def full(folder: Path) -> OSError | None:
     return None
 
 
-def is_full(error: BaseException | None) -> bool:
-    """Whether an error, or what it came from, is that a disk takes no more: whatever ran then is not at fault."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in FULL:
-            return True
-        error = error.__cause__
-    return False
+def raise_if_full(error: Exception) -> None:
+    """Raises FileError where an error came of a full disk: whatever ran then is not at fault. A program may say
+    anything where it could not write, so of one that failed it is asked whether temporary files have space now.
+    """
+    inside = Path(tempfile.gettempdir()) / "any"
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in FULL:
+            if isinstance(error, FileError):
+                raise error
+            raise _full(inside, cause) from error
+        cause = cause.__cause__
+    if isinstance(error, ToolError) and (reason := full(inside.parent)) is not None:
+        raise _full(inside, reason) from error
 
 
 def _full(folder: Path, error: OSError) -> FileError:

@@ -17,7 +17,7 @@ from typing import Any
 
 from rtl.array import ArraySpec
 from rtl.requant import LoadableSpec
-from siliquant.files import code_sha256, is_full, write_atomically
+from siliquant.files import code_sha256, raise_if_full, write_atomically
 from siliquant.inputs import InputError, InputTypeError, ToolError, counted, read_text
 from siliquant.processes import EndedBySignalError, Outcome, WorkerLost, local
 from sim.fuzzing import ENGINES, MOST_BYTES, Case, Fault, Subject, case_from_text, minimised, run_case
@@ -87,8 +87,7 @@ def _one(seed: int, kinds: tuple[str, ...], place: int) -> _Result:
             if fault is not None and fault.kind in _KILLED:
                 fault = run_case(case, engine, compared)
         except (InputError, InputTypeError) as error:  # what is drawn must be a case
-            if is_full(error):
-                raise
+            raise_if_full(error)
             return _Result(case.kind, engines, values, compared, case, Fault(engine, str(error), "refused"))
         if fault is not None:
             return _Result(

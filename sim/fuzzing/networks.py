@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rtl.verilog import Reset
-from siliquant.files import is_full, scratch
+from siliquant.files import raise_if_full, scratch
 from siliquant.inputs import InputError, counted
 
 from .benches import verilog_of
@@ -56,8 +56,7 @@ def run_network(spec: NetworkSpec, engine: str, compared: Counter[str] | None = 
             else:
                 sentence = _simulated(found, batches[:1], spec, counts)
         except Exception as error:  # whatever it is, no case may end with it
-            if is_full(error):
-                raise
+            raise_if_full(error)
             return Fault.of(engine, error)
     return None if sentence is None else Fault(engine, sentence)
 

@@ -13,7 +13,7 @@ from rtl.array import ArraySpec
 from rtl.logic import emulate
 from rtl.requant import LoadableSpec, PartialSumSpec, RequantSpec
 from rtl.spec import MacSpec, Precision
-from siliquant.files import is_full
+from siliquant.files import raise_if_full
 from siliquant.inputs import InputError, at
 
 from .array_plan import ArrayPlan, array_plan
@@ -99,8 +99,7 @@ def run_case(case: Case, engine: str, compared: Counter[str] | None = None) -> F
             compared["cycles"] += len(wanted)
             compared["results"] += sum(want.port not in _CONTROL for wants in wanted for want in wants)
     except Exception as error:  # whatever it is, no case may end with it
-        if is_full(error):
-            raise
+        raise_if_full(error)
         return Fault.of(engine, error)
     return None if found is None else Fault(engine, found)
 

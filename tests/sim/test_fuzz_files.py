@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from docs_tools.results import read_result
-from siliquant.inputs import FileError, InputError
+from siliquant.files import temporary
+from siliquant.inputs import FileError, InputError, ToolError
 from sim import fuzz
 from sim.campaigns import STATE, Campaign, Tally, draw_case
 from sim.campaigns import campaign as module
@@ -86,6 +87,11 @@ def test_a_full_disk_is_no_fault_of_a_case(monkeypatch: pytest.MonkeyPatch) -> N
         on(full)
     with pytest.raises(FileError, match="No space left on device"):
         module._one(3, ("mac",), 0)  # the whole way: not a case that is refused, either
+    assert on(ToolError("the compiler failed")) is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(temporary, "full", lambda folder: OSError(errno.ENOSPC, "No space left on device"))
+        with pytest.raises(FileError, match="No space left on device for a temporary file"):
+            on(ToolError("the compiler failed"))
     assert on(FileError("cannot be read", file=Path("x"))) is not None
     assert on(OSError(errno.EIO, "Input/output error")) is not None
 
